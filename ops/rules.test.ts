@@ -82,6 +82,7 @@ describe("ops/prometheus/rules.yml", () => {
       ["BookingCreateFailing", "booking_create_fail_rate > 0.005", "at once"],
       ["BookingCreateSlow", "booking_create_latency_p95 > 0.3", "5m"],
       ["OutboxUndelivered", "max(outbox_undelivered_count) >= 100", "5m"],
+      ["WritesRefused", "max(backpressure_active) == 1", "1m"],
     ])
   })
 
