@@ -19,18 +19,21 @@ const fill = (rows: number) =>
 
 describe("back-pressure", () => {
   it("refuses writes with 503 and Retry-After beyond the limit, and takes them again below it", async () => {
-    const body = goodBooking()
     await fill(3)
-    let refused = await api.post("/bookings", goodBooking({ code: "bad" }))
-    await until("a write is refused", async () => {
-      refused = await api.post("/bookings", body)
-      return refused.status === 503
-    })
+    await until("writes are refused", async () => (await api.post("/bookings", goodBooking())).status === 503)
+    // Never taken before, so that the 201 below is its first and no replay.
+    const body = goodBooking()
+    const refused = await api.post("/bookings", body)
     expect(refused.body).toMatchObject({ code: "OVERLOADED", status: 503 })
     expect(refused.headers.get("retry-after")).toBe("5")
     expect((await api.get("/bookings")).status).toBe(200)
 
     await api.deps.postgres.pool.query("UPDATE outbox SET delivered_at = now() WHERE delivered_at IS NULL")
-    await until("the same write is taken", async () => (await api.post("/bookings", body)).status === 201)
+    let taken = refused
+    await until("the same write is taken", async () => {
+      taken = await api.post("/bookings", body)
+      return taken.status === 201
+    })
+    expect(taken.headers.get("idempotent-replayed")).toBeNull()
   })
 })
